@@ -132,7 +132,7 @@ static void take_refs(struct engine *engine, const struct zn_request *req)
 		if (op->type == ZN_OP_CREATE || op->type == ZN_OP_LINK)
 			node = tree_find(&engine->tree, op->stat.id);
 		if (node) /* a later operation may have deleted it */
-			node->refs++;
+			node_ref(node);
 	}
 }
 

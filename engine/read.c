@@ -43,13 +43,16 @@ static int read_lookup(const struct tree *tree, const struct node *dir, struct z
 	if (req->name.bytes > ZN_NAME_BYTES_MAX)
 		return -ENAMETOOLONG;
 	d = tree_lookup(tree, dir, req->name);
-	if (!d)
+	if (!d) {
+		/* Only taking names away could have made it so: who creates files one by one need not wait. */
+		*seen = zn_max_u64(dir->czxid, dir->dir->removed_zxid);
 		return -ENOENT;
+	}
 	/* Whatever made this name point to this node changed the node too. */
 	*seen = d->node->changed_zxid;
 	node_stat(d->node, &req->stat);
 	if (req->flags & ZN_REQ_REF)
-		d->node->refs++;
+		node_ref(d->node);
 	return 0;
 }
 
@@ -82,7 +85,7 @@ static void put_dirent(const struct dentry *d, unsigned flags, struct zn_dirent 
 	if (flags & ZN_REQ_READDIR_STAT)
 		node_stat(d->node, &to->stat);
 	if (flags & ZN_REQ_REF)
-		d->node->refs++;
+		node_ref(d->node);
 	memcpy(to->name, d->name, d->name_bytes + 1U);
 }
 

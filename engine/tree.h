@@ -21,7 +21,8 @@
 struct dir {
 	struct omap entries; /* struct dentry, by a hash of the name */
 	uint64_t pzxid;
-	struct value *value; /* the directory's own data */
+	uint64_t removed_zxid; /* the last transaction that took a name away */
+	struct value *value;   /* the directory's own data */
 	int32_t cversion;
 };
 
@@ -86,6 +87,16 @@ int tree_init(struct tree *tree, uint64_t hash_seed);
 
 /* Frees everything. */
 void tree_fini(struct tree *tree);
+
+/*
+ * Take a look-up reference. Whoever takes 2^32 of them has a node that stays until the end: the count
+ * does not wrap.
+ */
+static inline void node_ref(struct node *node)
+{
+	if (node->refs < UINT32_MAX)
+		node->refs++;
+}
 
 static inline uint64_t node_id(const struct node *node)
 {

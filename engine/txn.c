@@ -374,6 +374,7 @@ static int apply_delete(struct apply *a, struct zn_op *op)
 	if (r < 0)
 		return r;
 	changing_children(a, dir, node_is_dir(d->node) ? -1 : 0);
+	dir->dir->removed_zxid = a->txn->zxid;
 	unlink_node(a, d);
 	return 0;
 }
@@ -427,6 +428,7 @@ static int rename_over(struct apply *a, const struct zn_op *op, struct node *dir
 
 	changing(a, node);
 	changing_children(a, dir, dir == new_dir ? -replaced : -subdir);
+	dir->dir->removed_zxid = a->txn->zxid;
 	if (dir != new_dir)
 		changing_children(a, new_dir, subdir - replaced);
 	if (to)
@@ -711,6 +713,8 @@ void txn_forget(struct tree *tree, struct undo *undo, uint64_t zxid, struct node
 		uint64_t count)
 {
 	ZN_ASSERT(count <= node->refs);
+	if (node->refs == UINT32_MAX)
+		return;
 	node->refs -= (uint32_t)count;
 	if (node->nlink > 0 || node->refs > 0)
 		return;

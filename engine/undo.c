@@ -15,6 +15,7 @@ struct image {
 	struct node node;
 	struct value *value;
 	uint64_t pzxid;
+	uint64_t removed_zxid;
 	int32_t cversion;
 };
 
@@ -127,6 +128,7 @@ void undo_change(struct undo *undo, uint64_t zxid, struct node *node)
 	(void)xattrs_get(node->xattrs);
 	if (node_is_dir(node)) {
 		s->image.pzxid = node->dir->pzxid;
+		s->image.removed_zxid = node->dir->removed_zxid;
 		s->image.cversion = node->dir->cversion;
 	}
 }
@@ -200,6 +202,7 @@ static void image_restore(const struct image *image, struct tree *tree, struct n
 	node->nlink = old->nlink;
 	if (node_is_dir(node)) {
 		node->dir->pzxid = image->pzxid;
+		node->dir->removed_zxid = image->removed_zxid;
 		node->dir->cversion = image->cversion;
 	}
 	if (image->value || node_data(node).value)

@@ -75,7 +75,7 @@ void attr_fill_entry(const struct zn_stat *st, bool durable, struct fuse_entry_p
 {
 	*ret_entry = (struct fuse_entry_param){
 		.ino = st->id,
-		.attr_timeout = attr_timeout(st, durable),
+		.attr_timeout = attr_timeout(st, true),
 		.entry_timeout = durable ? ENTRY_TIMEOUT_S : 0,
 	};
 	attr_fill(st, &ret_entry->attr);

@@ -6,7 +6,8 @@
  * Entries and attributes may be cached because every change of the tree comes through this kernel,
  * which drops what it has cached about the nodes that a request of its own changes, and because the
  * store gives nothing out before it is durable. So the time-out is 0 exactly where that fails:
- *  - what a lazy transaction returned (a plain O_CREAT, an ftruncate) is not durable yet;
+ *  - what a lazy transaction returned is not durable yet: the attributes after an ftruncate, the
+ *    name of a plain O_CREAT (but not its attributes: who has not made the file comes by its name);
  *  - a file with set-id bits: a direct write by a user clears them in the store, and the kernel,
  *    which refreshes size and times after a write, would go on with the old mode;
  *  - @data and its directory's attributes belong to one znode but are two inodes to the kernel:
@@ -28,7 +29,7 @@ void attr_fill(const struct zn_stat *st, struct stat *ret_attr);
 /* Attributes of DIR/@data, made from the directory's. */
 void attr_fill_data(const struct zn_stat *dir, struct stat *ret_attr);
 
-/* @durable: false if @st came from a lazy transaction. */
+/* @durable: false if @st, or the name, came from a lazy transaction. */
 double attr_timeout(const struct zn_stat *st, bool durable);
 void attr_fill_entry(const struct zn_stat *st, bool durable, struct fuse_entry_param *ret_entry);
 

@@ -132,6 +132,52 @@ void data_file_unlink(fuse_req_t req, fuse_ino_t dir)
 }
 
 /*
+ * The threads that have been told to look up a name again, and the name: a small table, in which one
+ * that never came back may be overwritten; whom that meets is told once more.
+ */
+#define MOVING_SLOTS 64
+
+static atomic_ullong moving[MOVING_SLOTS]; /* atomic; what moving_key() made, or 0 */
+static atomic_uint moving_count;           /* atomic; slots that are not 0 */
+
+static unsigned long long moving_key(fuse_ino_t parent, const char *name, pid_t pid)
+{
+	uint64_t key = parent * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)(unsigned)pid;
+
+	for (; *name; name++)
+		key = (key ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+	return key | 1;
+}
+
+static void moving_note(fuse_ino_t parent, const char *name, pid_t pid)
+{
+	unsigned long long key = moving_key(parent, name, pid);
+
+	if (atomic_exchange(&moving[key / 2 % MOVING_SLOTS], key) == 0)
+		(void)atomic_fetch_add(&moving_count, 1);
+}
+
+static bool moving_claim(fuse_ino_t parent, const char *name, pid_t pid)
+{
+	unsigned long long key = moving_key(parent, name, pid);
+
+	if (!atomic_compare_exchange_strong(&moving[key / 2 % MOVING_SLOTS], &key, 0))
+		return false;
+	(void)atomic_fetch_sub(&moving_count, 1);
+	return true;
+}
+
+bool data_file_is_moving(fuse_ino_t parent, const char *name, pid_t pid)
+{
+	unsigned long long key;
+
+	if (atomic_load_explicit(&moving_count, memory_order_relaxed) == 0)
+		return false;
+	key = moving_key(parent, name, pid);
+	return atomic_load(&moving[key / 2 % MOVING_SLOTS]) == key;
+}
+
+/*
  * Replacing takes a look-up, reads until the content is complete, and the transaction, which demands
  * that the file still has the version that was looked up; else all of it is done again. The request
  * keeps: ino, the file; op[0], what sets the directory's data; op[1], what deletes the name; memory,
@@ -148,12 +194,8 @@ static void replace_done(struct zn_request *zn)
 		return;
 	}
 	if (zn->result == 0) {
-		/*
-		 * To the kernel the file now has the name @data. The names expire before it can use
-		 * that, so that it asks and finds the directory's data there.
-		 */
-		(void)fs_expire_names(r->fs);
 		fs_expire_attributes(r->fs, r->op[0].id);
+		fs_expire_attributes(r->fs, r->ino); /* it may have other names */
 	}
 	request_reply_error(r, zn->result == -ESTALE ? -EBUSY : zn->result);
 }
@@ -231,11 +273,16 @@ static void replace_start(struct request *r)
 
 void data_file_replace(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t dir)
 {
-	const struct fs *fs = fuse_req_userdata(req);
 	struct request *r;
 
-	if (!fs->has_epoch) { /* UNTESTED: before Linux 6.16; mv copies then */
-		(void)fuse_reply_err(req, EXDEV);
+	/*
+	 * Afterwards the kernel believes that the file has the name @data, for as long as it may believe
+	 * the file's name. So that must be for no time at all: with ESTALE it looks the name up again,
+	 * which data_file_is_moving() lets expire at once, and sends the rename a second time.
+	 */
+	if (!moving_claim(parent, name, fuse_req_ctx(req)->pid)) {
+		moving_note(parent, name, fuse_req_ctx(req)->pid);
+		(void)fuse_reply_err(req, ESTALE);
 		return;
 	}
 	r = request_begin(req);

@@ -3,7 +3,7 @@
  * file_ops: open files. Every handle does direct I/O, so each read(2) and write(2) comes here.
  *
  * What waits for the disk: an exclusive creation, and close and fsync of a handle that can write. A
- * plain creation and a write do not (design 3.1), unless the file is O_SYNC or O_DSYNC.
+ * plain creation and a write do not, unless the file is O_SYNC or O_DSYNC.
  */
 #include <errno.h>
 #include <fcntl.h>

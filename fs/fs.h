@@ -17,7 +17,6 @@ struct fs {
 	struct zn_store *store;       /* immutable while requests run */
 	struct fuse_session *session; /* immutable while requests run */
 	int64_t start_ns;             /* immutable; the times that control files show */
-	bool has_epoch;               /* immutable after INIT: fs_expire_names() works */
 	atomic_int block_slots;       /* atomic; threads that may still block in the store */
 	atomic_ullong requests_count; /* atomic */
 	atomic_ullong handles_count;  /* atomic; open files and directories */
@@ -49,14 +48,7 @@ static inline uint64_t id_znode(fuse_ino_t ino)
 }
 
 /*
- * Makes the kernel ask again for every name it has cached, before it uses it next. Never blocks, may
- * be called while a request is unanswered. Returns 0, or -EINVAL where the kernel has no such call
- * (before Linux 6.16).
- */
-int fs_expire_names(struct fs *fs);
-
-/*
- * Makes the kernel ask again for the attributes of @ino. Never blocks (fuse-rules 11: attribute-only
+ * Makes the kernel ask again for the attributes of @ino. Never blocks (an attribute-only
  * invalidation waits for nothing), so it may come before the reply of the request that changed them.
  */
 void fs_expire_attributes(struct fs *fs, fuse_ino_t ino);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,18 +73,27 @@ static int find_state_dir(const char *given, char *ret_path)
 	return 0;
 }
 
+/* Is @path the directory @dir, or below it? Both are absolute and without links. */
+static bool is_within(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
 static int find_paths(const struct options *opt, struct paths *ret_paths)
 {
-	size_t n;
-
 	if (check_mount_point(opt->mount_point, ret_paths->mount_point) < 0 ||
 	    find_state_dir(opt->state_dir, ret_paths->state_dir) < 0)
 		return -1;
-	n = strlen(ret_paths->mount_point);
-	if (strncmp(ret_paths->state_dir, ret_paths->mount_point, n) == 0 &&
-	    (ret_paths->state_dir[n] == '/' || ret_paths->state_dir[n] == '\0')) {
+	if (is_within(ret_paths->state_dir, ret_paths->mount_point)) {
 		message(LOG_ERR, "state directory %s: lies below the mount point %s",
 			ret_paths->state_dir, ret_paths->mount_point);
+		return -1;
+	}
+	if (is_within(ret_paths->mount_point, ret_paths->state_dir)) {
+		message(LOG_ERR, "mount point %s: lies below the state directory %s",
+			ret_paths->mount_point, ret_paths->state_dir);
 		return -1;
 	}
 	return 0;

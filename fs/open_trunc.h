@@ -2,7 +2,7 @@
 /*
  * open_trunc: tells open(O_TRUNC) from truncate(2). Both reach us as SETATTR of size 0 without a
  * handle; only that of an open comes from a thread whose last request on the node was an OPEN for
- * writing (fuse-rules 2).
+ * writing.
  */
 #ifndef FS_OPEN_TRUNC_H
 #define FS_OPEN_TRUNC_H

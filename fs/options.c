@@ -109,7 +109,7 @@ static const struct option_rule rules[] = {
 
 /* Passed on to libfuse, which gives them to the kernel or to fusermount3. */
 #define FUSE_WORDS \
-	"allow_other allow_root auto_unmount max_read= ro rw suid nosuid dev nodev exec noexec " \
+	"allow_other allow_root auto_unmount ro rw suid nosuid dev nodev exec noexec " \
 	"async sync dirsync atime noatime"
 
 /* Meant for mount(8), systemd or libmount; they mean nothing to a mounted znodefs. */

@@ -20,12 +20,13 @@
 #include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "daemon.h"
 #include "message.h"
+#include "mount_device.h"
 #include "ops.h"
 #include "request.h"
 
@@ -47,6 +48,7 @@ static_assert(SESSION_READERS >= 1, "somebody has to read");
 struct session {
 	struct fs fs;
 	char *mount_point;                  /* immutable; absolute */
+	dev_t device;                       /* immutable; of the mount */
 	bool wants_parallel_dirops;         /* main thread, before readers start */
 	bool init_answered;                 /* main thread, before readers start */
 	int ended_fd;                       /* eventfd; counts readers that have ended */
@@ -72,7 +74,7 @@ static void want(struct fuse_conn_info *conn, unsigned flag, bool on)
 }
 
 /*
- * Each capability explicitly, so that all versions of libfuse behave alike (fuse-rules 0 and 2).
+ * Each capability explicitly, so that all versions of libfuse behave alike.
  * READDIRPLUS_AUTO because ls -l needs attributes and find does not.
  */
 void session_init_op(void *userdata, struct fuse_conn_info *conn)
@@ -173,6 +175,7 @@ static int session_mount(struct session *s, const char *fuse_options)
 		message(LOG_ERR, "%s: cannot mount: %s", s->mount_point, message_captured());
 		return r;
 	}
+	s->device = mount_device(s->mount_point);
 	return fuse_session_custom_io(s->fs.session, &io, fuse_session_fd(s->fs.session));
 }
 
@@ -203,7 +206,6 @@ int session_open(struct zn_store *store, const char *fuse_options, const char *m
 	request_thread_fini();
 	if (r < 0)
 		goto fail;
-	s->fs.has_epoch = fs_expire_names(&s->fs) == 0;
 	*ret_session = s;
 	return 0;
 fail:
@@ -302,10 +304,21 @@ static void unmount_by_helper(const char *mount_point)
 		(void)waitpid(pid, NULL, 0);
 }
 
+/* After an umount -l by somebody else, another mount may be in our place. */
+static bool is_ours(const struct session *s)
+{
+	return s->device != 0 && mount_device(s->mount_point) == s->device;
+}
+
 /* Busy or not, it is out of the tree afterwards. */
 static void session_unmount(struct session *s)
 {
-	int r = umount2(s->mount_point, UMOUNT_NOFOLLOW);
+	int r;
+
+	s->unmounted = true;
+	if (!is_ours(s))
+		return;
+	r = umount2(s->mount_point, UMOUNT_NOFOLLOW);
 
 	if (r < 0 && errno == EBUSY) {
 		message(LOG_NOTICE, "%s: in use, detached; open files end with the daemon",
@@ -316,7 +329,6 @@ static void session_unmount(struct session *s)
 		unmount_by_helper(s->mount_point);
 	else if (r < 0)
 		message(LOG_WARNING, "%s: umount: %s, going on", s->mount_point, strerror(errno));
-	s->unmounted = true;
 }
 
 static void wake_readers(struct session *s)
@@ -343,9 +355,9 @@ static void stop_readers(struct session *s)
 /* After an abort (umount -f) the mount can be left behind, dead. */
 static void clear_dead_mount(const struct session *s)
 {
-	struct stat st;
+	struct statfs st; /* stat() may be answered from the kernel's cache */
 
-	if (!s->unmounted && stat(s->mount_point, &st) < 0 && errno == ENOTCONN)
+	if (!s->unmounted && is_ours(s) && statfs(s->mount_point, &st) < 0 && errno == ENOTCONN)
 		(void)umount2(s->mount_point, UMOUNT_NOFOLLOW | MNT_DETACH);
 }
 

@@ -100,6 +100,22 @@ mount_znodefs || exit 1
 check "after umount -l it starts" grep -q one "$MNT/value"
 umount_znodefs
 
+# --- a daemon whose mount was detached leaves alone what is mounted there now
+mount_znodefs || exit 1
+first=$DAEMON first_state=$STATE
+exec 8<"$MNT/value"
+umount -l "$MNT"
+STATE=$WORK/second
+mount_znodefs || exit 1
+echo second >"$MNT/second"
+kill "$first"
+first_ended() { ! alive "$first"; }
+check "a detached daemon ends by SIGTERM" wait_for 20 first_ended
+equal "and the mount that took its place stays" second "$(cat "$MNT/second")"
+exec 8<&-
+umount_znodefs
+STATE=$first_state
+
 # --- systemd's readiness protocol
 python3 - "$ZNODEFS" "$STATE" "$MNT" "$WORK/notify" 2>>"$LOG" <<'END'
 import os, signal, socket, subprocess, sys

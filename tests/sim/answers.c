@@ -62,7 +62,8 @@ static void check_bytes(const struct asked *a, const unsigned char *bytes, size_
 	for (unsigned i = 0; i < req->iov_count; i++) {
 		size_t piece = req->iov[i].iov_len;
 
-		if (piece > count - at || memcmp(req->iov[i].iov_base, bytes + at, piece) != 0)
+		if (!bytes || piece > count - at ||
+		    memcmp(req->iov[i].iov_base, bytes + at, piece) != 0)
 			differs(a, "bytes");
 		at += piece;
 	}

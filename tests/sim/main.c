@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "world.h"
 
@@ -23,21 +24,36 @@ static sigjmp_buf failed_run;
 static volatile sig_atomic_t running;
 static uint64_t running_seed;
 
+/* What printf() would do, but in a signal handler. */
+static void say_seed(const char *text)
+{
+	char digits[24];
+	size_t left = sizeof(digits);
+	uint64_t seed = running_seed;
+
+	do {
+		digits[--left] = (char)('0' + seed % 10);
+		seed /= 10;
+	} while (seed > 0);
+	(void)!write(STDOUT_FILENO, "seed ", 5);
+	(void)!write(STDOUT_FILENO, digits + left, sizeof(digits) - left);
+	(void)!write(STDOUT_FILENO, text, strlen(text));
+}
+
 /* An assertion of the engine ends the run, not the program. */
 static void on_abort(int signal)
 {
 	(void)signal;
 	if (!running)
 		return;
-	printf("seed %" PRIu64 ": an assertion failed\n", running_seed);
+	say_seed(": an assertion failed\n");
 	siglongjmp(failed_run, 1);
 }
 
-/* Not much that a signal handler should do; but the seed must be known. */
+/* The seed must be known. */
 static void on_fault(int number)
 {
-	printf("seed %" PRIu64 ": signal %d\n", running_seed, number);
-	(void)fflush(stdout);
+	say_seed(": ended by a fault\n");
 	(void)signal(number, SIG_DFL);
 	(void)raise(number);
 }
@@ -51,7 +67,9 @@ struct totals {
 
 static void run(uint64_t seed, bool verbose, struct totals *totals)
 {
-	struct world *w = calloc(1, sizeof(*w));
+	static struct world *w; /* static: a run that fails jumps back here */
+
+	w = calloc(1, sizeof(*w));
 
 	if (!w)
 		abort();

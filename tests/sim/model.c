@@ -108,6 +108,7 @@ struct model_name *model_lookup(const struct model *model, uint64_t parent, stru
 
 bool model_is_dir(const struct model_node *node)
 {
+	ZN_ASSERT(node != NULL);
 	return S_ISDIR(node->stat.mode);
 }
 

@@ -306,7 +306,7 @@ static void open_engine(struct world *w)
 
 	w->disk.fail_in = rng_chance(&w->rng, 150) ? 1 + rng_below(&w->rng, 30) : 0;
 	r = engine_open(&w->engine, &w->disk.disk, &w->opt, error);
-	if (r < 0 && r == -EIO && w->disk.fail_in == 0) {
+	if (r == -EIO && w->disk.fail_in == 0) {
 		world_trace(w, "recovery met an error: %s", error);
 		if (w->disk.open_files != 0)
 			world_fail(w, "%u files were left open by a failed recovery",

@@ -179,14 +179,32 @@ static void an_answer_waits_for_what_it_saw(void **unused)
 	(void)unused;
 	submit(&c, create_op("f"), 0);
 	assert_int_equal(ask(&found), 0);
+	/* That another name came does not make this one missing. */
 	assert_int_equal(ask(&missing), -ENOENT);
 	(void)ask(&other);
 	deliver();
-	assert_int_equal(completions, 1);
+	assert_int_equal(completions, 2);
 	assert_true(commit(0));
 	deliver();
 	assert_int_equal(completions, 4);
 	deliver();
+}
+
+static void a_missing_name_waits_for_what_took_names_away(void **unused)
+{
+	struct zn_request gone = { .type = ZN_LOOKUP, .id = ZN_ROOT_ID, .name = zb("f") };
+	struct call c;
+
+	(void)unused;
+	assert_int_equal(now(create_op("f"), 0, NULL), 0);
+	completions = 0;
+	submit(&c, delete_op("f"), 0);
+	assert_int_equal(ask(&gone), -ENOENT);
+	deliver();
+	assert_int_equal(completions, 0);
+	assert_true(commit(0));
+	deliver();
+	assert_int_equal(completions, 2);
 }
 
 static void failed_write_is_eio_then_erofs_and_reads_go_on(void **unused)
@@ -436,7 +454,7 @@ static void listing_in_pieces_meets_what_stays_once(void **unused)
 			const struct zn_dirent *e = (const void *)((const char *)buffer + at);
 
 			if (e->name[0] == 'f')
-				seen[atoi(e->name + 1)]++;
+				seen[strtoul(e->name + 1, NULL, 10)]++;
 			list.cookie = e->cookie;
 			at += e->bytes;
 		}
@@ -472,6 +490,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ENGINE(an_answer_waits_for_what_it_saw),
+		ENGINE(a_missing_name_waits_for_what_took_names_away),
 		ENGINE(failed_write_is_eio_then_erofs_and_reads_go_on),
 		ENGINE(failed_first_write_of_a_segment_does_not_stop_the_next_start),
 		ENGINE(full_disk_refuses_growth_and_lets_delete),

@@ -304,7 +304,7 @@ static void *writer_main(void *arg)
 	struct writer *w = arg;
 	char name[32], data[64];
 	uint64_t id = 0;
-	struct zn_stat stat;
+	struct zn_stat stat = { 0 };
 
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		struct zn_op op = { .type = ZN_OP_CREATE,

@@ -98,6 +98,7 @@ struct rule {
 	struct zn_op op;
 };
 
+/* Arguments are initializers, which parentheses would spoil. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define CREATE(id, nm, md, ...) \
 	{ \
 		.type = ZN_OP_CREATE, .parent = id, .name = nm, .mode = md, __VA_ARGS__ \
@@ -144,6 +145,7 @@ struct rule {
 	{ \
 		long_name, 256 \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const struct rule rules[] = {
 	{ "create: an existing name is EEXIST", -EEXIST, CREATE(1, N("file"), S_IFREG) },
