@@ -701,10 +701,23 @@ bool txn_may_grow(const struct txn *txn)
 	for (unsigned i = 0; i < txn->ops_count; i++) {
 		const struct zn_op *op = &txn->ops[i];
 
-		if (op->type == ZN_OP_TRUNCATE && op->offset == 0)
-			continue;
-		if (op->type != ZN_OP_DELETE && op->type != ZN_OP_REMOVEXATTR)
+		switch (op->type) {
+		case ZN_OP_CREATE:
+		case ZN_OP_LINK:
+		case ZN_OP_SET:
+		case ZN_OP_WRITE:
+		case ZN_OP_SETXATTR:
 			return true;
+		case ZN_OP_TRUNCATE:
+			if (op->offset > 0)
+				return true;
+			break;
+		case ZN_OP_DELETE:
+		case ZN_OP_RENAME:
+		case ZN_OP_SETATTR:
+		case ZN_OP_REMOVEXATTR:
+			break;
+		}
 	}
 	return false;
 }

@@ -132,49 +132,36 @@ void data_file_unlink(fuse_req_t req, fuse_ino_t dir)
 }
 
 /*
- * The threads that have been told to look up a name again, and the name: a small table, in which one
- * that never came back may be overwritten; whom that meets is told once more.
+ * Files that became the data of a directory. For as long as the kernel may believe a name, it believes
+ * that @data is the file that was renamed over it. That node is gone from the store, so whatever is
+ * asked of it is ESTALE, and the kernel then looks the name up again; only OPEN takes no trip to the
+ * store, and asks here. An entry that is overwritten too early costs an error at the first use of the
+ * handle, never a lost write.
  */
-#define MOVING_SLOTS 64
+#define CONSUMED_SLOTS 256
 
-static atomic_ullong moving[MOVING_SLOTS]; /* atomic; what moving_key() made, or 0 */
-static atomic_uint moving_count;           /* atomic; slots that are not 0 */
+static atomic_ullong consumed[CONSUMED_SLOTS]; /* atomic; node ids, or 0 */
+static atomic_uint consumed_next;              /* atomic */
 
-static unsigned long long moving_key(fuse_ino_t parent, const char *name, pid_t pid)
+bool data_file_was(fuse_ino_t ino)
 {
-	uint64_t key = parent * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)(unsigned)pid;
-
-	for (; *name; name++)
-		key = (key ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
-	return key | 1;
-}
-
-static void moving_note(fuse_ino_t parent, const char *name, pid_t pid)
-{
-	unsigned long long key = moving_key(parent, name, pid);
-
-	if (atomic_exchange(&moving[key / 2 % MOVING_SLOTS], key) == 0)
-		(void)atomic_fetch_add(&moving_count, 1);
-}
-
-static bool moving_claim(fuse_ino_t parent, const char *name, pid_t pid)
-{
-	unsigned long long key = moving_key(parent, name, pid);
-
-	if (!atomic_compare_exchange_strong(&moving[key / 2 % MOVING_SLOTS], &key, 0))
+	if (atomic_load_explicit(&consumed_next, memory_order_relaxed) == 0)
 		return false;
-	(void)atomic_fetch_sub(&moving_count, 1);
-	return true;
+	for (unsigned i = 0; i < CONSUMED_SLOTS; i++) {
+		if (atomic_load_explicit(&consumed[i], memory_order_relaxed) == ino)
+			return true;
+	}
+	return false;
 }
 
-bool data_file_is_moving(fuse_ino_t parent, const char *name, pid_t pid)
+/* Everybody's references go, and the node with them. */
+static void consume(struct fs *fs, fuse_ino_t ino)
 {
-	unsigned long long key;
+	unsigned i = atomic_fetch_add(&consumed_next, 1) % CONSUMED_SLOTS;
 
-	if (atomic_load_explicit(&moving_count, memory_order_relaxed) == 0)
-		return false;
-	key = moving_key(parent, name, pid);
-	return atomic_load(&moving[key / 2 % MOVING_SLOTS]) == key;
+	atomic_store(&consumed[i], ino);
+	request_forget(fs, ino, UINT64_MAX);
+	fs_expire_attributes(fs, ino);
 }
 
 /*
@@ -194,8 +181,8 @@ static void replace_done(struct zn_request *zn)
 		return;
 	}
 	if (zn->result == 0) {
+		consume(r->fs, r->ino);
 		fs_expire_attributes(r->fs, r->op[0].id);
-		fs_expire_attributes(r->fs, r->ino); /* it may have other names */
 	}
 	request_reply_error(r, zn->result == -ESTALE ? -EBUSY : zn->result);
 }
@@ -251,6 +238,10 @@ static void replace_lookup_done(struct zn_request *zn)
 		request_reply_error(r, -EINVAL);
 		return;
 	}
+	if (zn->stat.nlink > 1) { /* it stays, under its other names; mv copies it then */
+		request_reply_error(r, -EXDEV);
+		return;
+	}
 	r->ino = zn->stat.id;
 	r->op[1].version = zn->stat.version;
 	zn->count = zn->stat.data_bytes;
@@ -273,19 +264,8 @@ static void replace_start(struct request *r)
 
 void data_file_replace(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t dir)
 {
-	struct request *r;
+	struct request *r = request_begin(req);
 
-	/*
-	 * Afterwards the kernel believes that the file has the name @data, for as long as it may believe
-	 * the file's name. So that must be for no time at all: with ESTALE it looks the name up again,
-	 * which data_file_is_moving() lets expire at once, and sends the rename a second time.
-	 */
-	if (!moving_claim(parent, name, fuse_req_ctx(req)->pid)) {
-		moving_note(parent, name, fuse_req_ctx(req)->pid);
-		(void)fuse_reply_err(req, ESTALE);
-		return;
-	}
-	r = request_begin(req);
 	r->op[0] = (struct zn_op){ .type = ZN_OP_SET, .id = dir, .version = ZN_ANY_VERSION };
 	r->op[1] = (struct zn_op){
 		.type = ZN_OP_DELETE,

@@ -27,7 +27,7 @@ void data_file_unlink(fuse_req_t req, fuse_ino_t dir);
  */
 void data_file_replace(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t dir);
 
-/* Is this look-up part of a rename over @data? Then what it finds must expire at once. Any thread. */
-bool data_file_is_moving(fuse_ino_t parent, const char *name, pid_t pid);
+/* Was this node the file of a recent data_file_replace()? Then an OPEN of it is ESTALE. Any thread. */
+bool data_file_was(fuse_ino_t ino);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "attr.h"
 #include "control.h"
+#include "data_file.h"
 #include "handle.h"
 #include "names.h"
 #include "open_trunc.h"
@@ -87,6 +88,10 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 	if (id_is_control(ino)) {
 		control_open(req, ino, fi);
+		return;
+	}
+	if (data_file_was(ino)) {
+		(void)fuse_reply_err(req, ESTALE);
 		return;
 	}
 	h = handle_new(fs, ino, fi->flags);

@@ -27,7 +27,7 @@ static void reply_node(struct request *r, const struct zn_stat *st)
 {
 	struct fuse_entry_param entry;
 
-	attr_fill_entry(st, !r->expires, &entry);
+	attr_fill_entry(st, true, &entry);
 	if (fuse_reply_entry(r->fuse, &entry) < 0)
 		request_forget(r->fs, st->id, 1); /* the kernel never received it */
 	request_end(r);
@@ -68,7 +68,6 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		return;
 	}
 	r = request_begin(req);
-	r->expires = data_file_is_moving(parent, name, fuse_req_ctx(req)->pid);
 	r->zn.type = ZN_LOOKUP;
 	r->zn.flags = ZN_REQ_REF;
 	r->zn.id = parent;

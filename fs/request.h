@@ -31,7 +31,6 @@ struct request {
 	size_t size;
 	off_t offset;
 	unsigned attempts;
-	bool expires; /* LOOKUP: the kernel must not keep the name */
 	void *memory; /* freed with the request */
 	char *large;  /* the large buffer that holds the message, or NULL */
 	_Alignas(16) char message[REQUEST_MESSAGE_BYTES];

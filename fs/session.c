@@ -304,10 +304,10 @@ static void unmount_by_helper(const char *mount_point)
 		(void)waitpid(pid, NULL, 0);
 }
 
-/* After an umount -l by somebody else, another mount may be in our place. */
+/* After an umount -l by somebody else, another mount may be in our place. Without /proc: who knows. */
 static bool is_ours(const struct session *s)
 {
-	return s->device != 0 && mount_device(s->mount_point) == s->device;
+	return s->device == 0 || mount_device(s->mount_point) == s->device;
 }
 
 /* Busy or not, it is out of the tree afterwards. */

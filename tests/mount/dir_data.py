@@ -56,6 +56,37 @@ def main(m, _work):
     os.makedirs(m + "/p/q")
     zn.write(m + "/p/q/@data", b"deep", os.O_WRONLY)
     equal("grep -r finds it", 0, os.system("grep -rq deep '%s/p'" % m))
+    replaced_beside_others(m)
+
+
+def replaced_beside_others(m):
+    """A file is renamed over @data while others look its name up: @data is the directory's at once."""
+    pollers = []
+    for look in (os.stat, lambda path: list(os.scandir(os.path.dirname(path)))):
+        pid = os.fork()
+        while pid == 0:
+            try:
+                look(m + "/source")
+            except OSError:
+                pass
+        pollers.append(pid)
+    missed, wrong = 0, 0
+    os.mkdir(m + "/r")
+    for i in range(100):
+        zn.write(m + "/source", b"renamed %d" % i, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.rename(m + "/source", m + "/r/@data")
+        wrong += zn.read(m + "/r/@data") != b"renamed %d" % i
+        version = attr(m + "/r", "version")
+        zn.write(m + "/r/@data", b"written", os.O_WRONLY)
+        missed += attr(m + "/r", "version") == version
+    for pid in pollers:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+    equal("after a rename over @data it is read there", 0, wrong)
+    equal("and no write to it misses the directory", 0, missed)
+    zn.write(m + "/source", b"two names", os.O_WRONLY | os.O_CREAT)
+    os.link(m + "/source", m + "/kept")
+    raises("a file with two names is not taken", errno.EXDEV, os.rename, m + "/source", m + "/r/@data")
 
 
 def copy(m):
