@@ -28,11 +28,6 @@ bool node_is_dir(const struct node *node)
 	return S_ISDIR(node->mode);
 }
 
-bool node_is_symlink(const struct node *node)
-{
-	return S_ISLNK(node->mode);
-}
-
 static bool node_is_device(const struct node *node)
 {
 	return S_ISCHR(node->mode) || S_ISBLK(node->mode);

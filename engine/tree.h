@@ -104,7 +104,6 @@ static inline uint64_t node_id(const struct node *node)
 }
 
 bool node_is_dir(const struct node *node);
-bool node_is_symlink(const struct node *node);
 
 /* The node's data; the reference stays the node's. */
 struct data node_data(const struct node *node);
